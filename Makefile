@@ -6,13 +6,15 @@ CARGO_TARGET_DIR ?= target
 # What is installed and measured, and what demo, tests, gate and most trials run: the same dependencies, built once.
 BIN = $(CARGO_TARGET_DIR)/release/courtside
 TRIED = $(CARGO_TARGET_DIR)/debug/courtside
+# What packages and images get: its GPU switched on, networks and film as files beside it (`box` in Cargo.toml).
+BOX = $(CARGO_TARGET_DIR)/release/courtside-box
 # Manual page and completions; named where the binary cannot run on this machine.
 TOLD ?= $(CARGO_TARGET_DIR)/told
 export CARGO_TARGET_DIR
 # Used by users of `cross`, which alone would look for Cross.toml.
 export CROSS_CONFIG = cross.toml
 
-.PHONY: help build check test axe clouds features shims engines demo bench soak attacks fuzz sessions kernels install fmt deny audit sbom gate score operated powercut hostile badwire cases figures unit cross yocto dist deb release told
+.PHONY: help build box check test axe clouds features shims engines demo bench soak attacks fuzz sessions kernels install fmt deny audit sbom gate score operated powercut hostile badwire cases figures unit cross yocto dist deb release told
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -21,6 +23,12 @@ help: ## Say what there is
 build: ## Build the release binary
 	@scripts/setup.sh build run
 	$(CARGO) build --release
+
+# Cargo gives both the same name; the one that needs no file beside it is left under that name by the next `make build`.
+box: ## Build the release binary as packages have it
+	@scripts/setup.sh build run
+	$(CARGO) build --release --no-default-features --features box
+	cp $(CARGO_TARGET_DIR)/release/courtside $(BOX)
 
 check: ## Format, lints, documents, one build of the dependencies
 	@scripts/setup.sh build run
@@ -55,6 +63,7 @@ features: ## Compile every set of features, without a warning
 	$(CARGO) clippy --all-targets --no-default-features --features tensorrt -- -D warnings
 	$(CARGO) clippy --all-targets --no-default-features --features cuda -- -D warnings
 	$(CARGO) clippy --all-targets --features cuda -- -D warnings
+	$(CARGO) clippy --no-default-features --features box -- -D warnings
 	$(CARGO) clippy --all-targets --features cuda,onnx -- -D warnings
 	$(CARGO) clippy --all-targets -- -D warnings
 
@@ -100,6 +109,7 @@ install: ## Place the stripped binary (its symbols stay in target/symbols), unit
 	install -D -m 644 courtside.example.toml $(DESTDIR)$(PREFIX)/share/courtside/courtside.example.toml
 	for f in $(foreach bundle,rimnet ballnet rimfinder,models/$(bundle)/model.toml models/$(bundle)/*.onnx); do \
 	  install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/courtside/$$f; done
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/courtside/demo assets/demo/game.flv
 	@test "$(TOLD)" != "$(CARGO_TARGET_DIR)/told" || $(MAKE) -s told BIN=$(BIN)
 	install -D -m 644 $(TOLD)/man $(DESTDIR)$(PREFIX)/share/man/man1/courtside.1
 	install -D -m 644 $(TOLD)/bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/courtside
@@ -199,11 +209,11 @@ cross: ## Build for aarch64 (needs no such machine), run version, tests and deco
 	CARGO="$(CARGO)" scripts/cross.sh
 	scripts/shims.sh aarch64
 
-deb: build shims ## Make courtside's .deb for this machine's architecture; after `make cross`, for arm64 too
+deb: box shims ## Make courtside's .deb for this machine's architecture; after `make cross`, for arm64 too
 	@scripts/setup.sh deb
 	scripts/deb.sh $(shell dpkg --print-architecture)
 	@test ! -x $(CARGO_TARGET_DIR)/aarch64-unknown-linux-gnu/release/courtside || \
-	  TELLS=$(BIN) scripts/deb.sh arm64
+	  TELLS=$(BOX) scripts/deb.sh arm64
 
 dist: build ## Pack sources with every crate, and what `make cross` built, as the Yocto layer fetches them
 	BIN=$(BIN) scripts/dist.sh

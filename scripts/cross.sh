@@ -134,7 +134,7 @@ tests "decoding what x264 and x265 make (--test peers decode)" --test peers deco
 
 # The binary comes last: the tests' own, made with the features of the crates that tests need, has
 # the same name.
-$cargo build --release --target $target
+$cargo build --release --target $target --no-default-features --features box
 took "binary built"
 symbols "$binary"
 say "$("$dir/bin/run" "$binary" -V) on $(readelf -h "$binary" | sed -n 's/.*Machine: *//p'), $(qemu-aarch64-static --version | sed -n '1s/ version / /;1s/ (.*//p')"

@@ -2,22 +2,22 @@
 # Makes courtside's .deb by cargo-deb of what `make install` places: nothing is compiled, nothing of the machine
 # is touched.
 #   scripts/deb.sh amd64|arm64    into $CARGO_TARGET_DIR/debian (make deb)
-# BIN: the release binary, $CARGO_TARGET_DIR/release/courtside or that of `make cross`. TELLS: one that runs here, for
+# BIN: the release binary, $CARGO_TARGET_DIR/release/courtside-box (make box) or that of `make cross`. TELLS: one that runs here, for
 # manual page and completions. Exit: 0 made, and lintian has nothing to say · 1 not
 set -eu
 cd "$(dirname "$0")/.."
 built=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 say() { echo "deb: $*"; }
 case ${1:-} in
-amd64) triple=x86_64-unknown-linux-gnu; binary=$built/release/courtside; shims=$built/engines/shims; strip=strip ;;
+amd64) triple=x86_64-unknown-linux-gnu; binary=$built/release/courtside-box; shims=$built/engines/shims; strip=strip ;;
 arm64) triple=aarch64-unknown-linux-gnu; binary=$built/$triple/release/courtside; shims=$built/engines/shims-aarch64
     strip=aarch64-linux-gnu-strip
     [ "$(dpkg --print-architecture)" = amd64 ] || {
-        binary=$built/release/courtside; shims=$built/engines/shims; strip=strip; } ;;
+        binary=$built/release/courtside-box; shims=$built/engines/shims; strip=strip; } ;;
 *) echo "scripts/deb.sh: amd64 or arm64?" >&2; exit 2 ;;
 esac
 binary=${BIN:-$binary}
-[ -x "$binary" ] || { say "there is no $binary: make build (amd64), make cross (arm64)" >&2; exit 1; }
+[ -x "$binary" ] || { say "there is no $binary: make box (amd64), make cross (arm64)" >&2; exit 1; }
 ls "$shims"/*.so >/dev/null || { say "no shims for TensorRT: make shims (amd64), make cross (arm64)" >&2; exit 1; }
 PATH=$PATH:$HOME/.cargo/bin
 command -v cargo-deb >/dev/null || { say "installing cargo-deb (some minutes, once)"

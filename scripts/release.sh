@@ -71,7 +71,7 @@ package() { # ARCH TRIPLE BINARY SHIMS: all files of one architecture
         xz -T1 -1 >"$into/courtside-$version-$arch-symbols.tar.xz"
     # The sum that whoever has installed it finds.
     dpkg-deb --fsys-tarfile "$second" | tar -xO ./usr/bin/courtside >"$work/installed"
-    scripts/sbom.py "$into" --target "$triple" --binary "$work/installed" --shims "$shims"
+    scripts/sbom.py "$into" --target "$triple" --features box --binary "$work/installed" --shims "$shims"
 }
 
 [ -d "$target/engines/shims" ] || scripts/shims.sh

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Builds the commit's release binary so that folder, user, machine and hour leave no trace in it, and compares two of
+# Builds the commit's release binary, as packages have it, so that folder, user, machine and hour leave no trace in it, and compares two of
 # them byte by byte.
 #   scripts/reproduce.sh build FOLDER   checks HEAD out into FOLDER/source, compiles into FOLDER/target; again: only
 #                                       what changed
@@ -37,7 +37,7 @@ build() {
     export CFLAGS="-ffile-prefix-map=$source=/courtside -ffile-prefix-map=$target=/target -ffile-prefix-map=$home=/cargo"
     SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) COURTSIDE_COMMIT=$(git rev-parse --short=10 HEAD) \
         CARGO_TARGET_DIR=$target CARGO_INCREMENTAL=0 \
-        "${CARGO:-cargo}" build --release --locked --manifest-path "$source/Cargo.toml" "${ARGUMENTS[@]}"
+        "${CARGO:-cargo}" build --release --locked --no-default-features --features box --manifest-path "$source/Cargo.toml" "${ARGUMENTS[@]}"
 }
 
 # Lines `section size sha256`, so that two files can be compared by sections.

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use bytes::Bytes;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
@@ -41,7 +42,11 @@ use crate::tools::run;
 use crate::tools::tell::remark;
 
 /// Rendered by us; see models/train/sample. A static: of a constant each user has a copy of 3.3 MB.
-pub(super) static GAME: &[u8] = include_bytes!("../../assets/demo/game.flv");
+#[cfg(feature = "carried")]
+static GAME: &[u8] = include_bytes!("../../assets/demo/game.flv");
+/// Where a package places it.
+#[cfg(not(feature = "carried"))]
+const GAME_FILE: &str = "/usr/share/courtside/demo/game.flv";
 /// What happens in it.
 pub(super) static TRUTH: &str = include_str!("../../assets/demo/game.json");
 
@@ -103,6 +108,22 @@ pub(super) fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
         .build()
         .context("start the network threads")?;
     runtime.block_on(play(args))
+}
+
+/// The rendered game.
+///
+/// # Errors
+/// It is not in this program, and not where its package places it.
+pub(super) fn game() -> anyhow::Result<Bytes> {
+    #[cfg(feature = "carried")]
+    return Ok(Bytes::from_static(GAME));
+    #[cfg(not(feature = "carried"))]
+    std::fs::read(GAME_FILE).map(Bytes::from).with_context(|| {
+        format!(
+            "read the rendered game {GAME_FILE}, which the package places there: install it again, or play \
+             a film of your own with --video FILE --rim x,y,w,h"
+        )
+    })
 }
 
 async fn play(args: DemoArgs) -> anyhow::Result<ExitCode> {
@@ -332,7 +353,7 @@ async fn publisher(args: &DemoArgs, url: String, bar: ProgressBar) -> anyhow::Re
     match &args.video {
         None => {
             let pace = publish::Pace::RealTime;
-            publish::flv(GAME, &url, pace, |picture| {
+            publish::flv(game()?, &url, pace, |picture| {
                 #[expect(
                     clippy::cast_sign_loss,
                     clippy::cast_possible_truncation,

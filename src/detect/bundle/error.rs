@@ -51,6 +51,12 @@ pub enum BundleError {
     )]
     NotInBinary { name: String, inside: String, file: String, precision: String, system: String },
     #[error(
+        "{} is missing: this program carries no networks, its package places them there; install the \
+         package again (a program that carries them is what `make build` makes)",
+        file.display()
+    )]
+    NotPlaced { file: PathBuf },
+    #[error(
         "{file} is damaged or was changed: its sha256 is {found}, {manifest} says {wanted}; copy \
          the bundle again, or write the new sha256 if you changed the file yourself"
     )]

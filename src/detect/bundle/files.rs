@@ -32,8 +32,28 @@ pub struct Embedded {
     pub name: &'static str,
     /// Its `model.toml`.
     pub manifest: &'static str,
-    /// Its files, by the path that the manifest gives them.
-    pub files: &'static [(&'static str, &'static [u8])],
+    /// Where its files are.
+    pub networks: Networks,
+}
+
+/// The files of a bundle whose manifest is in the binary.
+#[derive(Clone, Copy, Debug)]
+pub enum Networks {
+    /// In it too, by the path that the manifest gives them.
+    Inside(&'static [(&'static str, &'static [u8])]),
+    /// In the bundle's folder below this one, where the program's package places them; the manifest's sums say
+    /// that they are those meant.
+    Below(&'static str),
+}
+
+impl Networks {
+    const NONE: Self = Self::Inside(&[]);
+
+    /// The bytes of `path`, if they are in the binary.
+    fn inside(self, path: &str) -> Option<&'static [u8]> {
+        let Self::Inside(files) = self else { return None };
+        files.iter().find(|(known, _)| *known == path).map(|(_, bytes)| *bytes)
+    }
 }
 
 /// A `[[file]]` of a manifest: one network for one kind of arithmetic and device.
@@ -85,7 +105,7 @@ pub(crate) trait Packed: fmt::Debug + Send + Sync {
 pub(crate) struct Located {
     pub(crate) place: ManifestPlace,
     pub(crate) text: String,
-    embedded: &'static [(&'static str, &'static [u8])],
+    networks: Networks,
     packed: Option<Arc<dyn Packed>>,
 }
 
@@ -99,12 +119,17 @@ impl Located {
 
     /// The manifest of the parcel at `path`, with its files.
     pub(crate) fn in_parcel(path: PathBuf, text: String, files: Arc<dyn Packed>) -> Self {
-        Self { place: ManifestPlace::Parcel(path), packed: Some(files), embedded: &[], text }
+        Self {
+            place: ManifestPlace::Parcel(path),
+            packed: Some(files),
+            networks: Networks::NONE,
+            text,
+        }
     }
 
     /// A manifest that somebody else has read.
     pub(crate) const fn handed_over(manifest: PathBuf, text: String) -> Self {
-        Self { place: ManifestPlace::File(manifest), text, embedded: &[], packed: None }
+        Self { place: ManifestPlace::File(manifest), text, networks: Networks::NONE, packed: None }
     }
 
     /// True if a bundle of the binary has the same manifest.
@@ -133,13 +158,20 @@ impl Located {
             is_meant(&Sha256::digest(&bytes))?;
             return Ok(Some(Cow::Owned(bytes)));
         }
-        let ManifestPlace::File(manifest) = &self.place else {
-            let file = self.embedded.iter().find(|(known, _)| *known == entry.path);
-            let Some((_, bytes)) = file else { return Ok(None) };
-            is_meant(&Sha256::digest(bytes))?;
-            return Ok(Some(Cow::Borrowed(bytes)));
+        let folder = match (&self.place, self.networks) {
+            (ManifestPlace::File(manifest), _) => {
+                manifest.parent().unwrap_or_else(|| Path::new(".")).to_path_buf()
+            }
+            (ManifestPlace::Embedded(name), Networks::Below(folder)) => {
+                Path::new(folder).join(name)
+            }
+            _ => {
+                let Some(bytes) = self.networks.inside(&entry.path) else { return Ok(None) };
+                is_meant(&Sha256::digest(bytes))?;
+                return Ok(Some(Cow::Borrowed(bytes)));
+            }
         };
-        let path = manifest.parent().unwrap_or_else(|| Path::new(".")).join(&entry.path);
+        let path = folder.join(&entry.path);
         let hash = match hash_of(&path, MAX_FILE_BYTES) {
             Err(BundleError::Unreadable { source, .. })
                 if source.kind() == io::ErrorKind::NotFound =>
@@ -203,8 +235,11 @@ impl Located {
             let (manifest, file) = (self.place.clone(), wanted.path.clone());
             return BundleError::MissingFile { manifest, file };
         };
-        let is_inside =
-            |file: &&FileEntry| self.embedded.iter().any(|(path, _)| *path == file.path);
+        if let Networks::Below(folder) = self.networks {
+            let file = Path::new(folder).join(name).join(&wanted.path);
+            return BundleError::NotPlaced { file };
+        }
+        let is_inside = |file: &&FileEntry| self.networks.inside(&file.path).is_some();
         let inside: Vec<String> =
             entries.iter().filter(is_inside).map(|file| file.precision.to_uppercase()).collect();
         BundleError::NotInBinary {
@@ -260,7 +295,7 @@ pub(crate) fn locate(
     }
     if let Some(found) = embedded.iter().find(|bundle| bundle.name == name) {
         let (place, text) = (ManifestPlace::Embedded(found.name), found.manifest.to_owned());
-        return Ok(Located { place, text, embedded: found.files, packed: None });
+        return Ok(Located { place, text, networks: found.networks, packed: None });
     }
     let mut searched: Vec<String> = folders.iter().map(|dir| dir.display().to_string()).collect();
     searched.push("the binary".to_owned());

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::*;
 use crate::answer::DecisionParameters;
 use crate::detect::bundle::error::MANIFEST;
-use crate::detect::bundle::files::hex;
+use crate::detect::bundle::files::{Networks, hex};
 use crate::detect::embedded::IN_THE_BINARY;
 use crate::detect::rim::manifest::RimSays;
 
@@ -362,7 +362,11 @@ fn the_first_folder_wins_and_the_binary_is_last() {
     let (near, far) = (dir.path().join("near"), dir.path().join("far"));
     let folders = [near.clone(), far.clone()];
     let text: &'static str = Box::leak(format_1().into_boxed_str());
-    let embedded = [Embedded { name: "toy", manifest: text, files: &[("toy.onnx", BYTES)] }];
+    let embedded = [Embedded {
+        name: "toy",
+        manifest: text,
+        networks: Networks::Inside(&[("toy.onnx", BYTES)]),
+    }];
     let place = |embedded: &[Embedded]| {
         find("toy", &folders, embedded).map(|bundle| bundle.place.to_string())
     };
@@ -378,6 +382,28 @@ fn the_first_folder_wins_and_the_binary_is_last() {
     let error = place(&embedded).expect_err("half a bundle");
     assert!(matches!(error, BundleError::MissingFile { .. }), "{error}");
     assert!(matches!(find("../toy", &folders, &[]), Err(BundleError::Name { .. })));
+}
+
+#[test]
+fn a_program_without_networks_reads_those_that_its_package_placed_and_no_others() {
+    let dir = tempfile::tempdir().expect("folder");
+    let text: &'static str = Box::leak(format_1().into_boxed_str());
+    let placed: &'static str = dir.path().to_str().expect("text").to_owned().leak();
+    let embedded = [Embedded { name: "toy", manifest: text, networks: Networks::Below(placed) }];
+
+    let error = find("toy", &[], &embedded).expect_err("not placed");
+    assert!(matches!(error, BundleError::NotPlaced { .. }), "{error}");
+    assert!(error.to_string().contains("toy/toy.onnx is missing: this program"), "{error}");
+
+    let folder = dir.path().join("toy");
+    put(&folder, "nobody reads this one", Some(BYTES));
+    let bundle = find("toy", &[], &embedded).expect("placed");
+    assert_eq!((&*bundle.file.bytes, bundle.is_word_for_word(&embedded)), (BYTES, true));
+    assert_eq!(bundle.place.to_string(), "toy/model.toml in the binary");
+
+    put(&folder, text, Some(b"another network"));
+    let error = find("toy", &[], &embedded).expect_err("not that one");
+    assert!(matches!(error, BundleError::Hash { .. }), "{error}");
 }
 
 #[test]

@@ -104,7 +104,8 @@ const ROUNDED_NS: i64 = 1_000_000;
 /// The rendered game and its ring, scaled to `format`.
 pub(super) fn sample(dir: &Path, format: Format) -> anyhow::Result<(PathBuf, RimBox)> {
     let file = dir.join("game.flv");
-    let written = std::fs::File::create(&file).and_then(|mut file| file.write_all(demo::GAME));
+    let game = demo::game()?;
+    let written = std::fs::File::create(&file).and_then(|mut file| file.write_all(&game));
     written.with_context(|| format!("write {}", file.display()))?;
     let drawn: Drawn = serde_json::from_str(demo::TRUTH).context("the sample's truth")?;
     #[expect(clippy::cast_precision_loss, reason = "pixels")]

@@ -9,7 +9,7 @@ SRC_URI[sha256sum] = "${COURTSIDE_SOURCE_SHA256}"
 inherit cargo cuda pkgconfig
 
 CARGO_VENDORING_DIRECTORY = "${S}/vendor"
-CARGO_BUILD_FLAGS:append = " --locked --bin courtside --features tensorrt"
+CARGO_BUILD_FLAGS:append = " --locked --bin courtside --no-default-features --features box"
 
 # Parsing alone would not notice that a series' Rust is too old, nor would the image's graph.
 # nooelint: oelint.task.noanonpython oelint.task.nopythonprefix
