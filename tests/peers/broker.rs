@@ -663,6 +663,7 @@ fn what_is_published_is_what_the_schemas_say() {
         ("clock", serde_json::to_value(courtside::event::state::ClockState::default())),
         ("uploads", serde_json::to_value(courtside::event::upload::UploadsState::default())),
         ("update", serde_json::to_value(courtside::event::update::UpdateState::default())),
+        ("look", serde_json::to_value(courtside::event::look::LookState::default())),
     ];
     for (what, value) in defaults {
         sut.uplink.set_state(what, &value.expect("JSON"));
@@ -672,7 +673,7 @@ fn what_is_published_is_what_the_schemas_say() {
             subscriber.below("state/").into_iter().map(|state| state.topic).collect();
         let of_the_game = subscriber.below("game/final/").len();
         let events = (subscriber.events().len(), of_the_game);
-        (events == (count, of_a_game_count) && states.len() == 8).then_some(())
+        (events == (count, of_a_game_count) && states.len() == 9).then_some(())
     });
     let schemas: BTreeMap<String, serde_json::Value> = schema::all().into_iter().collect();
     let mut used = BTreeSet::new();
