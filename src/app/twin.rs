@@ -275,13 +275,14 @@ impl TwinKeeper {
         let before = self.begun.twin.clone();
         let Wanted { revision, overlay } = &before.force;
         let (named, what) = match &seen {
-            Seen::Rims(_) => (names_rims(overlay, court.as_str()), "what the rims of {court} are"),
+            Seen::Rims(_) => {
+                (names_rims(overlay, court.as_str()), format!("what the rims of {court} are"))
+            }
             Seen::Floor(_) => {
-                (names_floor(overlay, court.as_str()), "where the floor of {court} lies")
+                (names_floor(overlay, court.as_str()), format!("where the floor of {court} lies"))
             }
         };
         if named {
-            let what = what.replace("{court}", court.as_str());
             return Err(Foreign::told(format_args!(
                 "config/desired (revision {revision}) says {what}: change them there, or leave them out there \
                  and confirm these again"

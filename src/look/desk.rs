@@ -444,8 +444,8 @@ impl Look {
         if call == Call::Unsure || call == attempt.call {
             return None;
         }
+        // It was asked and has answered, and counts as that; nobody is told so late.
         if took > REVISE_WITHIN {
-            state.counts.not_asked(NotAsked::Late);
             return None;
         }
         state.counts.changed += 1;

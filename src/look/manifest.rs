@@ -46,8 +46,6 @@ const PROMPT_MOST_BYTES: usize = 8_000;
 /// Tokens that a server may add to a question by itself: roles, the schema, marks of a picture (chosen: ten times
 /// what the three were seen to say of theirs would be 300).
 const AROUND_TOKENS: u64 = 1_000;
-/// A price that somebody looked up longer ago is told as old.
-pub const PRICE_OLD_DAYS: i64 = 60;
 /// Who says nothing within this of the local final may not revise it any more (DESIGN §4.10).
 pub(crate) const REVISE_WITHIN: Duration = Duration::from_secs(10);
 /// A final waits no longer than this, whatever a manifest says (chosen: a shot is told while it is still talked of).

@@ -47,7 +47,7 @@ pub use crate::look::contract::{PROMPT, hash, schema};
 pub use crate::look::crops::{Crop, Crops};
 pub use crate::look::desk::{Attempt, HearsLook, Look, LookMeters, LookParts, Seen};
 pub use crate::look::found::{NoKey, NoLook, find, key};
-pub use crate::look::manifest::{Hosted, HostedRefused, PRICE_OLD_DAYS, is_hosted};
+pub use crate::look::manifest::{Hosted, HostedRefused, is_hosted};
 pub use crate::look::money::{Cost, Money, Price, Tokens};
 pub(crate) use crate::look::money::{Purse, day_of};
 pub use crate::look::sheet::{ACROSS, draw};
